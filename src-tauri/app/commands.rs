@@ -1,4 +1,4 @@
-//! Commands that the page may call, and the requests that it may not make. A third command, for pictures, is in
+//! Commands that the page may call. Which requests it may make is decided in [`widening`]. A third command, for pictures, is in
 //! [`crate::pictures`].
 
 use std::time::Instant;
@@ -41,8 +41,8 @@ const BACKUPS: [&str; 1] = ["yonder-backup"];
 /// Default file name of a backup.
 const BACKUP_NAME: &str = "identity.yonder-backup";
 
-/// Sends a request to the core. The page may make all requests except those that name a path. Those that extend the
-/// permissions of other devices need a confirmation by the user first.
+/// Sends a request to the core, if [`widening::class`] lets the page make it. Requests that extend the permissions of other
+/// devices need a confirmation by the user first.
 #[tauri::command]
 pub async fn call(request: Value, core: State<'_, Core>, app: AppHandle) -> Result<Response, ApiError> {
     let request: Request = parse(request)?;
@@ -272,9 +272,11 @@ fn wiped(text: SecretText) -> Zeroizing<String> {
 async fn allowed(app: &AppHandle, core: &Core, request: &Request) -> Result<(), ApiError> {
     match widening::class(request) {
         Class::Free => Ok(()),
-        Class::Refused => {
-            Err(error("not_from_page", "the page may not ask for this", "Answer it in a dialog of the window."))
-        }
+        Class::Refused => Err(error(
+            "not_from_page",
+            "the page may not ask for this",
+            "Use the button for it in the window, which asks you in a dialog.",
+        )),
         Class::MayWiden => {
             let question = widening::question(request, &settings(core).await?, &devices(core).await?)?;
             match question {

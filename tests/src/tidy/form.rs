@@ -52,6 +52,27 @@ fn a_module_with_a_folder_is_the_mod_rs_in_it() {
     none("modules beside their folder: move them into it, as `mod.rs`", wrong);
 }
 
+#[test]
+fn unit_tests_are_the_child_module_tests() {
+    let mut wrong = Vec::new();
+    for source in files(&["src-tauri"], &[".rs"]) {
+        if source.path.ends_with("_tests.rs") {
+            wrong.push(format!("{}: call it `tests.rs`, in the folder of its module", source.path));
+        }
+        for (at, _) in source.text.match_indices("\nmod ").chain(source.text.match_indices("\n    mod ")) {
+            let name: String = first_word(source.text[at..].trim_start().trim_start_matches("mod "));
+            if name.ends_with("_tests") || name == "test" {
+                wrong.push(format!("{}: call the module {name} `tests`", source.path));
+            }
+        }
+    }
+    none("tests in another layout", wrong);
+}
+
+fn first_word(text: &str) -> String {
+    text.chars().take_while(|char| char.is_alphanumeric() || *char == '_').collect()
+}
+
 /// Words of before, whose things have the usual names of the field now. None may come back as a name in the code.
 const RETIRED_WORDS: &[&str] = &[
     "PATIENCE",
@@ -99,7 +120,6 @@ const RETIRED_WORDS: &[&str] = &[
 const STILL_NAMES: &[(&str, usize)] = &[
     // The name of a type in rustix.
     ("Advice", 1),
-    ("squeeze", 3),
 ];
 
 #[test]
@@ -133,7 +153,7 @@ fn a_type_name_stands_for_one_thing_in_a_crate() {
     ] {
         for source in files(&[folder], &[".rs"]) {
             // A system's own variant of a type has the same name in another file.
-            if source.path.ends_with("_tests.rs") || source.path.ends_with("/windows.rs") {
+            if source.path.ends_with("/tests.rs") || source.path.ends_with("/windows.rs") {
                 continue;
             }
             for type_name in types(&code(&source)) {
@@ -223,7 +243,7 @@ const ELSEWHERE: &[(&str, usize)] = &[
 fn time_randomness_and_locks_have_one_place() {
     let mut counted: BTreeMap<String, usize> = BTreeMap::new();
     for source in files(&["src-tauri"], &[".rs"]) {
-        if source.path.ends_with("_tests.rs") {
+        if source.path.ends_with("/tests.rs") {
             continue;
         }
         let code = code(&source);

@@ -7,8 +7,8 @@ export type Language = 'en' | 'de';
 
 /**
  * A sentence with places for arguments: `{name}` stands for an argument, `{free:bytes}` for one that is formatted as a size,
- * `{os:term}` for a stable name that the table `terms` has words for, `{reason:error}` for the code of another error, `{reason:given}` for nothing, and only asks for the argument. If there
- * are several sentences, the first one is used whose arguments are all present. The last one needs none. A part in square
+ * `{os:term}` for a stable name that the table `terms` has words for, `{reason:error}` for the code of another error.
+ * `{reason:given}` prints nothing: the sentence is used only if the argument is present. If there are several sentences, the first one is used whose arguments are all present. The last one needs none. A part in square
  * brackets is left out if one of its arguments is missing.
  */
 export type Sentence = string | readonly string[];

@@ -450,8 +450,8 @@ pub enum TransferState {
     Queued,
     /// Data is being transferred.
     Active,
-    /// Stopped until somebody resumes it: a person paused it, or a disk is full or gone. The reason's code is
-    /// `paused_here`, `paused_there`, `disk_full` or `source_gone`.
+    /// Paused. With the reason `paused_here` or `paused_there` it continues when a person resumes it; with `disk_full` or
+    /// `source_gone` by itself, when there is space or the source is back.
     Paused,
     /// Waits for something that happens without a person. The reason's code is `listing` (the files), `connecting`, or
     /// an error such as `device_offline`.

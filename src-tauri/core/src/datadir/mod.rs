@@ -2,7 +2,7 @@
 //!
 //! An attacker may have prepared the data directory: a name in it may be a symbolic link to another file of the user,
 //! which would be emptied, written or renamed. Folders of other users are therefore refused, and symbolic links in
-//! place of a file or folder are not followed.
+//! place of a file are not followed. A link to the data directory itself is followed if it belongs to this user or to root.
 //!
 //! `form` helps other rooms to give what they store a form of its own.
 

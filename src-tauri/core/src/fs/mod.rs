@@ -15,4 +15,4 @@ pub mod private;
 pub(crate) mod trash;
 pub(crate) mod waiting;
 
-pub use yonder_proto::fs::names;
+pub use yonder_proto::fs::{names, unsafe_names};

@@ -6,6 +6,8 @@
 //!
 //! Each device's messages are handled by a task of its own, from a queue of its own ([`Inbox`]), and every write has a
 //! deadline: a device that stops reading blocks no other one.
+//!
+//! `texts` keeps the texts between people and sends them; `mailbox`, which is pure, decides which of them go out next.
 
 mod error;
 mod mailbox;

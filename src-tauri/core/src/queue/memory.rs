@@ -1,8 +1,8 @@
 //! Memory budget for the manifests of incoming offers, divided between devices. Pure but for the lock.
 //!
-//! Only what has arrived counts, not what a peer announces. Each device may always hold `OWN` bytes, so that other
-//! devices cannot keep it from offering. More comes from a shared part; one device alone may hold as much as the
-//! largest manifest takes.
+//! Only what has arrived counts, not what a peer announces. Each device may always hold 1 MiB, so that other
+//! devices cannot keep it from offering. While several devices hold more than that, all of them together may hold 32 MiB.
+//! While only one does, it may hold 56 MiB, which is enough for a million entries.
 
 use std::{
     collections::HashMap,

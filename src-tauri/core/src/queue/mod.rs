@@ -6,7 +6,7 @@
 //! - `progress`: rates, remaining time, and the time during which bytes moved.
 //! - `backoff`: waits between attempts. `history`: how much of the history is kept.
 //!
-//! The last three are pure and in `yonder-proto`.
+//! `progress`, `backoff` and `history` are pure and in `yonder-proto`.
 //!
 //! Must not know the protocol, files, sessions or the store. It knows transfers and devices by their ids only.
 

@@ -13,7 +13,7 @@ use crate::{
     id::DeviceId,
     messaging::NetworkMessage,
     net::{ALPN_MESSAGE, Connector, Session},
-    transfer::{AcceptOptions, send::source::Named},
+    transfer::{AcceptOptions, named::Named},
 };
 
 const MAX_PINGS: u32 = 1000;

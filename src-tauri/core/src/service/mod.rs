@@ -1,7 +1,7 @@
 //! The node: joins all modules behind one type.
 //!
 //! [`NetworkingService::new`] opens a data directory, [`NetworkingService::spawn_event_loop`] starts the network, and
-//! [`NetworkingService::call`] answers the requests of [`crate::api`]. Modules of one layer do not know each other;
+//! [`NetworkingService::call`] answers the requests of [`crate::api`]. Rooms of one row do not know each other;
 //! what needs two of them is done here.
 //! An example is at the [top of this crate](crate#quick-start).
 

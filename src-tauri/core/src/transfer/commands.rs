@@ -1,13 +1,18 @@
-//! Queue commands: pause, resume, reorder, limit, search and retry.
+//! Commands of people: look at what would be sent or is offered; pause, resume, reorder, limit, search and retry.
+
+use std::{path::PathBuf, sync::Arc};
 
 use super::{TransferError, Transfers, view_size};
 use crate::{
-    api::{Direction, TransferState, TransferView},
+    api::{Direction, OfferPage, Survey, TransferState, TransferView},
     error::NetworkError,
+    fs::private::DataDirGuard,
     id::TransferId,
     transfer::{
+        named::Named,
         protocol::{limits::SPACE_RESERVE, reason::Reason},
         receive::receiver::room_for,
+        send::survey::survey,
     },
 };
 
@@ -17,6 +22,36 @@ const UNKNOWN_PART: &str = "what was to be sent again is not on record";
 const LONGEST_SEARCH: usize = 200;
 
 impl Transfers {
+    /// Lists paths as for sending, without offering them.
+    ///
+    /// # Errors
+    /// Returns an error if a path is missing or cannot be sent, or the listing takes too long.
+    pub async fn survey(&self, paths: Vec<PathBuf>) -> Result<Survey, NetworkError> {
+        let (data_dir, cancel) = (self.0.deps.data_dir.clone(), self.0.cancel.clone());
+        let listed = tokio::task::spawn_blocking(move || {
+            let named: Vec<Named> = paths.into_iter().map(Named::from).collect();
+            survey(&named, Arc::new(DataDirGuard::of(&data_dir)), &|| cancel.is_cancelled())
+        });
+        Ok(listed.await.map_err(|_| TransferError::Internal("listing failed"))??)
+    }
+
+    /// Returns entries of a folder of an open offer, at most 1000.
+    ///
+    /// # Errors
+    /// Returns an error if there is no such offer, or no such folder in it.
+    pub async fn offer_entries(
+        &self,
+        id: TransferId,
+        parent: Option<u32>,
+        skip: u32,
+        limit: u32,
+    ) -> Result<OfferPage, NetworkError> {
+        self.incoming_offer(id)?;
+        let preview = self.0.previews.of(id).ok_or(TransferError::NotOffered)?;
+        let page = tokio::task::spawn_blocking(move || preview.page(parent, skip, limit));
+        Ok(page.await.map_err(|_| TransferError::Internal("looking into an offer failed"))??)
+    }
+
     /// Sets the rate limit in bytes a second for each direction, and the number of outgoing transfers that send in
     /// parallel.
     pub fn set_limits(&self, rate: Option<u64>, parallel: u8) {

@@ -9,8 +9,8 @@ use crate::{
     id::TransferId,
     transfer::{
         cause::Cause,
+        disk_error::DiskError,
         protocol::{frames::Violation, reason::Reason},
-        receive::staging::DiskError,
     },
 };
 

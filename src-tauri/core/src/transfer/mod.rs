@@ -13,14 +13,15 @@
 //! 4. `receive::assembly` matches the received data with the sender's file ends. A file whose hashes agree is committed
 //!    under its final name by `receive::commit`, durably, and never over another file. Then the sender is told.
 //!
-//! Layers, from the bottom up. Each names lower ones only; `tests/src/tidy/layers.rs` checks this, and lists where it is
-//! not so yet:
+//! Layers, from the bottom up. Each names lower ones only, as `tests/src/tidy/layers.rs` checks:
 //!
 //! - [`protocol`]: frames, formats, state machines, hash trees, and the control stream.
-//! - `segments`, [`left_out`], [`view_size`]: segments on the disk, counts of entries left out, the size of views.
+//! - `segments`, [`left_out`], [`view_size`], `named`, `disk_error`: segments on the disk, counts of entries left out, the
+//!   size of views, the paths that a person named, and errors of a disk that is written to.
 //! - `cause`, `error`, `end`, `record`, `registry`: reasons in words, errors, what is stored of a transfer, and all transfers of the node.
+//! - `offer_listing`: what a person sees of an offer before answering it.
 //! - `send` and `receive`: the two sides. Neither names the other.
-//! - `offer_listing`, `commands`, `handler`: browsing an offer, commands of people, the network's entry.
+//! - `commands`, `handler`: commands of people, the network's entry.
 //! - this module: the face, [`Transfers`], and what both sides share (`Inner`).
 //!
 //! Pure modules, without runtime, network, disk or clock, are in `yonder-proto`: all of [`protocol`] but `control_stream`;
@@ -33,10 +34,12 @@
 
 mod cause;
 mod commands;
+mod disk_error;
 mod end;
 mod error;
 mod handler;
 pub mod left_out;
+pub(crate) mod named;
 mod offer_listing;
 pub mod protocol;
 pub(crate) mod receive;
@@ -85,12 +88,13 @@ use crate::{
     },
     storage::Store,
     transfer::{
+        named::Named,
         protocol::{
             lifecycle::receiver::SpaceWait,
             limits::{MAX_CHOSEN, OFFER_BURST, OFFER_RATE, SHOWN_ROOTS},
         },
+        receive::staging::clean_up,
         registry::{Command, End, TransferRegistry},
-        send::source::Named,
     },
 };
 
@@ -260,7 +264,7 @@ impl Transfers {
     /// Returns an error if the history cannot be read.
     pub async fn start_on(deps: TransferDeps, ops: Arc<dyn FileOps>) -> Result<Self, NetworkError> {
         let ops: Arc<dyn FileOps> = Arc::new(WaitingFiles(ops));
-        let registry = TransferRegistry::open(deps.store.clone(), deps.events.clone(), ops.clone()).await?;
+        let registry = TransferRegistry::open(deps.store.clone(), deps.events.clone(), ops.clone(), clean_up).await?;
         let cancel = deps.cancel.child_token();
         let inner = Arc::new(Inner {
             deps,

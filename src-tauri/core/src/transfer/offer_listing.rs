@@ -8,43 +8,50 @@ use std::{
     sync::{Arc, Mutex, OnceLock},
 };
 
-use super::{Inner, TransferError, Transfers, view_size};
+use super::{TransferError, view_size};
 use crate::{
     api::{OfferEntry, OfferPage},
     clock::Locked as _,
-    error::NetworkError,
-    fs::names,
+    fs::{names, unsafe_names},
     id::TransferId,
-    transfer::{protocol::manifest::Manifest, receive::unattended},
+    transfer::protocol::manifest::Manifest,
 };
 
 /// Most entries in one answer.
 const PAGE: u32 = 1000;
 
 /// Offers that wait for an answer.
-#[derive(Default)]
-pub(super) struct Previews(Mutex<HashMap<TransferId, Arc<Preview>>>);
+#[derive(Clone, Default)]
+pub(super) struct Previews(Arc<Mutex<HashMap<TransferId, Arc<Preview>>>>);
 
 /// Guard of a preview, which is removed when this is dropped.
 pub(super) struct Shown {
-    inner: Arc<Inner>,
+    previews: Previews,
     id: TransferId,
 }
 
 impl Drop for Shown {
     fn drop(&mut self) {
-        self.inner.previews.0.locked().remove(&self.id);
+        self.previews.0.locked().remove(&self.id);
     }
 }
 
-/// Makes an offer browsable until the returned guard is dropped.
-pub(super) fn show(inner: &Arc<Inner>, id: TransferId, manifest: Arc<Manifest>) -> Shown {
-    let preview = Arc::new(Preview { manifest, sums: OnceLock::new() });
-    inner.previews.0.locked().insert(id, preview);
-    Shown { inner: inner.clone(), id }
+impl Previews {
+    /// Makes an offer browsable until the returned guard is dropped.
+    pub(super) fn show(&self, id: TransferId, manifest: Arc<Manifest>) -> Shown {
+        let preview = Arc::new(Preview { manifest, sums: OnceLock::new() });
+        self.0.locked().insert(id, preview);
+        Shown { previews: self.clone(), id }
+    }
+
+    /// Returns the preview of an offer that waits for an answer.
+    pub(super) fn of(&self, id: TransferId) -> Option<Arc<Preview>> {
+        self.0.locked().get(&id).cloned()
+    }
 }
 
-struct Preview {
+/// Preview of one offer.
+pub(super) struct Preview {
     manifest: Arc<Manifest>,
     sums: OnceLock<Sums>,
 }
@@ -74,7 +81,11 @@ impl Sums {
 }
 
 impl Preview {
-    fn page(&self, parent: Option<u32>, skip: u32, limit: u32) -> Result<OfferPage, TransferError> {
+    /// Returns entries of a folder of the offer, at most 1000. Scans the whole manifest.
+    ///
+    /// # Errors
+    /// Returns an error if there is no such folder.
+    pub(super) fn page(&self, parent: Option<u32>, skip: u32, limit: u32) -> Result<OfferPage, TransferError> {
         let manifest = &self.manifest;
         let is_folder = |index| manifest.get(index).is_some_and(|entry| entry.size().is_none());
         if parent.is_some_and(|parent| !is_folder(parent)) {
@@ -92,33 +103,13 @@ impl Preview {
                 // A thousand of the longest names fit into one answer.
                 view_size::shorten(&mut name);
                 let folder = entry.size().is_none();
-                let (hidden, runs) = (unattended::is_hidden(entry.name), unattended::runs(entry.name, folder));
+                let (hidden, runs) = (unsafe_names::is_hidden(entry.name), unsafe_names::runs(entry.name, folder));
                 let mtime = entry.mtime.secs;
                 page.entries.push(OfferEntry { index, name, folder, size, files, mtime, hidden, runs });
             }
             page.total += 1;
         }
         Ok(page)
-    }
-}
-
-impl Transfers {
-    /// Returns entries of a folder of an open offer, at most 1000.
-    ///
-    /// # Errors
-    /// Returns an error if there is no such offer, or no such folder in it.
-    pub async fn offer_entries(
-        &self,
-        id: TransferId,
-        parent: Option<u32>,
-        skip: u32,
-        limit: u32,
-    ) -> Result<OfferPage, NetworkError> {
-        self.incoming_offer(id)?;
-        let preview = self.0.previews.0.locked().get(&id).cloned();
-        let preview = preview.ok_or(TransferError::NotOffered)?;
-        let page = tokio::task::spawn_blocking(move || preview.page(parent, skip, limit));
-        Ok(page.await.map_err(|_| TransferError::Internal("looking into an offer failed"))??)
     }
 }
 

@@ -36,7 +36,6 @@ use crate::{
             manifest::Manifest,
             reason::Reason,
         },
-        receive::staging::clean_up,
     },
 };
 
@@ -123,17 +122,26 @@ pub(super) enum ClaimOutcome {
     Over(Reason),
 }
 
+/// Removes the staging directory of a transfer that will not be resumed. Blocking.
+pub(super) type RemoveStaged = fn(&dyn FileOps, &Path, &TransferId);
+
 pub(super) struct TransferRegistry {
     rows: Arc<Mutex<HashMap<TransferId, TransferEntry>>>,
     store: Store,
     events: EventBus,
     ops: Arc<dyn FileOps>,
+    remove_staged: RemoveStaged,
 }
 
 impl TransferRegistry {
     /// Reads the history. Transfers that were active when the node stopped wait for their peer. Unanswered offers
     /// have failed; their sender makes them again.
-    pub(super) async fn open(store: Store, events: EventBus, ops: Arc<dyn FileOps>) -> Result<Self, NetworkError> {
+    pub(super) async fn open(
+        store: Store,
+        events: EventBus,
+        ops: Arc<dyn FileOps>,
+        remove_staged: RemoveStaged,
+    ) -> Result<Self, NetworkError> {
         let mut rows = HashMap::new();
         let mut ops_on_disk = Vec::new();
         let mut found = Vec::new();
@@ -164,7 +172,7 @@ impl TransferRegistry {
                 }
                 if terms.is_none() {
                     if let Some(destination) = destination.take() {
-                        remove_unfinished(&ops, view.id, destination).await;
+                        remove_unfinished(&ops, remove_staged, view.id, destination).await;
                     }
                     ops_on_disk.extend(drop_pages(view.id, terms.take().as_ref()));
                 }
@@ -195,7 +203,7 @@ impl TransferRegistry {
         if !ops_on_disk.is_empty() {
             store.write(ops_on_disk).await?;
         }
-        let registry = Self { rows: Arc::new(Mutex::new(rows)), store, events, ops };
+        let registry = Self { rows: Arc::new(Mutex::new(rows)), store, events, ops, remove_staged };
         registry.prune().await;
         Ok(registry)
     }
@@ -524,7 +532,7 @@ impl TransferRegistry {
             row.destination.clone()
         };
         if let Some(destination) = destination {
-            remove_unfinished(&self.ops, id, destination).await;
+            remove_unfinished(&self.ops, self.remove_staged, id, destination).await;
         }
         self.end(id, end, None, Vec::new(), |_| {}).await;
         self.view(id)
@@ -585,9 +593,11 @@ impl TransferRegistry {
     }
 
     /// Records that an incoming transfer is about to end for this reason. If the node is killed before the end is on
-    /// record, the next start ends it.
+    /// record, the next start ends it. An offer that nobody has accepted is left as it is: the next start ends it anyway.
     pub(super) async fn will_end(&self, id: TransferId, reason: Reason) {
-        if let Some(row) = self.rows().get_mut(&id) {
+        {
+            let mut rows = self.rows();
+            let Some(row) = rows.get_mut(&id).filter(|row| row.terms.is_some()) else { return };
             row.held = Some(reason);
         }
         if let Err(error) = self.keep(vec![id], |_| Vec::new()).await {
@@ -769,9 +779,9 @@ fn was_lost(row: &TransferEntry, offer: &TransferView) -> bool {
     lost && shown(&view) == shown(offer) && view.roots == offer.roots
 }
 
-async fn remove_unfinished(ops: &Arc<dyn FileOps>, id: TransferId, destination: PathBuf) {
+async fn remove_unfinished(ops: &Arc<dyn FileOps>, remove: RemoveStaged, id: TransferId, destination: PathBuf) {
     let ops = ops.clone();
-    if tokio::task::spawn_blocking(move || clean_up(ops.as_ref(), &destination, &id)).await.is_err() {
+    if tokio::task::spawn_blocking(move || remove(ops.as_ref(), &destination, &id)).await.is_err() {
         tracing::warn!("cleaning up after a transfer failed");
     }
 }

@@ -1,8 +1,10 @@
 //! Names and times of files. Nothing here opens a file.
 //!
 //! - [`names`]: which names are refused or changed, and which is tried next if a name is taken.
+//! - [`unsafe_names`]: which names hide a file, or start a program when it is opened.
 
 pub mod names;
+pub mod unsafe_names;
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! Backoff of reconnects. Pure: no clock, no randomness of its own.
+//! Waits between the attempts of a transfer: they double up to a limit, with a jitter. Pure: no clock, no randomness of its own.
 
 use std::time::Duration;
 

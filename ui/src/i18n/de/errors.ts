@@ -490,7 +490,7 @@ export const errors: Record<string, ErrorText> = {
   passphrase_needed: { message: 'Es braucht eine Passphrase.', hint: 'Setze YONDER_PASSPHRASE, oder starte in einem Terminal, um gefragt zu werden.' },
   passphrase_empty: { message: 'Die Passphrase ist leer.', hint: 'Gib mindestens ein Zeichen an; länger ist besser.' },
   not_confirmed: { message: 'Es wurde nicht bestätigt.', hint: 'Nichts wurde verändert.' },
-  not_from_page: { message: 'Das darf die Seite nicht verlangen.', hint: 'Antworte in einem Dialog des Fensters.' },
+  not_from_page: { message: 'Das darf die Seite nicht verlangen.', hint: 'Nimm dafür die Schaltfläche im Fenster, die in einem Dialog nachfragt.' },
   name_not_proposed: {
     message: ['„{name}“ nennt sich das Gerät nicht mehr.', 'So nennt sich das Gerät nicht mehr.'],
     hint: 'Sieh nach, wie es sich jetzt nennt.',

@@ -2,7 +2,7 @@
 
 pub mod device;
 #[cfg(test)]
-mod examples_tests;
+pub(crate) mod examples;
 pub mod lan;
 pub mod place;
 pub mod port;
@@ -10,9 +10,6 @@ pub mod servers;
 pub mod transfer;
 
 use std::collections::BTreeMap;
-
-#[cfg(test)]
-pub(crate) use examples_tests::examples;
 
 pub(super) use crate::error::size;
 

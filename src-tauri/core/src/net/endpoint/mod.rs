@@ -55,7 +55,8 @@ pub enum Mode {
     /// All paths: LAN, internet, relays.
     #[default]
     Normal,
-    /// The LAN only: no relay, DNS, UPnP or public resolver is contacted.
+    /// Asks nobody outside: no relay, address server, DNS resolver or port mapper. Addresses of a device that are known
+    /// already, for example from a link, are dialled as in the other modes. Chosen at the start of a node only.
     Lan,
     /// Relays only: hides this device's address from the other device.
     RelayOnly,

@@ -364,6 +364,6 @@ fn no_argument_is_a_sentence_of_the_core() {
 
 #[test]
 fn page_knows_every_check_with_details() {
-    let checks: Vec<CheckView> = crate::diagnostics::checks::examples();
+    let checks: Vec<CheckView> = crate::diagnostics::checks::examples::examples();
     page_file("checks.json", &lines(&checks));
 }

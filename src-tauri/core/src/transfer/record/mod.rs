@@ -24,13 +24,13 @@ use crate::{
     id::TransferId,
     storage::{KeyOrder, KeyRange, Op, Store, Table},
     transfer::{
+        named::{Named, Parent, Root},
         protocol::{
             frames::{Entry, SenderFrame, decode},
             limits::PAGE_BYTES,
             manifest::{Manifest, ManifestBuilder},
             reason::Reason,
         },
-        send::source::{Named, Parent, Root},
     },
 };
 

@@ -85,7 +85,8 @@ pub(super) struct StoredView {
     /// Number of left-out entries by reason code.
     #[serde(default)]
     reasons: BTreeMap<String, u64>,
-    /// Says nothing after a restart, as the next two. Earlier versions cannot read a record without it.
+    /// This and the next two fields mean nothing after a restart. They are still written because earlier versions do
+    /// not read a record without them.
     rate: f64,
     eta: Option<f64>,
     #[serde(default)]

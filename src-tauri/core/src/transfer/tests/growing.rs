@@ -5,7 +5,7 @@ use std::io::Write;
 use super::*;
 use crate::{
     api::{DeviceAccept, DeviceRule, Given},
-    transfer::{protocol::limits::SEGMENT, send::source::Named},
+    transfer::{named::Named, protocol::limits::SEGMENT},
 };
 
 /// Writes an input stream into the spool, as the CLI does.

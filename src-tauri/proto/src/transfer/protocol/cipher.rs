@@ -9,6 +9,10 @@
 //! transport depends on anyway. It takes three fifths of the time in a release build, and is two hundred times faster
 //! in a debug build, where generic code is compiled into this crate. `aws-lc-rs` does not wipe its copy of a key;
 //! each key is for one segment of one attempt.
+//!
+//! The keys are derived from the file root, which a session gives to one attempt (`SessionKeys::file_root`). Only the tasks
+//! that read and write data hold it: `send::attempt` and `send::reader`, `receive::receiver` and `receive::data_stream`. The
+//! registry, the records, the queue and the life cycles must not see it; nothing stores it.
 
 use aws_lc_rs::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
 use subtle::ConstantTimeEq;

@@ -328,7 +328,17 @@ impl Frame for SenderFrame {
             Self::FilesDone(list) => list.len() <= BATCH,
             Self::Anew(list) => list.len() <= BATCH,
             Self::Changed(list) => list.len() <= BATCH,
-            _ => true,
+            Self::Offer(_)
+            | Self::Page(_)
+            | Self::ManifestEnd { .. }
+            | Self::Begin
+            | Self::Finished { .. }
+            | Self::Pause
+            | Self::Resume
+            | Self::Cancel { .. }
+            | Self::ResumeOffer(_)
+            | Self::Grown { .. }
+            | Self::Requested { .. } => true,
         }
     }
 }
@@ -344,7 +354,15 @@ impl Frame for ReceiverFrame {
             }
             Self::Select(list) => list.len() <= BATCH,
             Self::Renamed(list) => list.len() <= RENAMED_BATCH,
-            _ => true,
+            Self::NeedManifest
+            | Self::Decision(_)
+            | Self::Start
+            | Self::Progress { .. }
+            | Self::Complete { .. }
+            | Self::Pause { .. }
+            | Self::Resume
+            | Self::Cancel { .. }
+            | Self::Room { .. } => true,
         }
     }
 }

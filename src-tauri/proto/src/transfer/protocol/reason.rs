@@ -120,7 +120,7 @@ reasons! {
     InvalidState, "invalid_state", Later, "";
     Listing, "listing", Shown, "its files are being listed";
     Connecting, "connecting", Shown, "the connection is being made";
-    WaitingForFiles, "waiting_for_files", Shown, "others of its device have as many files open as they may";
+    WaitingForFiles, "waiting_for_files", Shown, "other transfers with this device have all the files open that they may have at once";
     Paused, "paused", Shown, "";
 
     // The transfer has ended.
@@ -200,7 +200,7 @@ impl Reason {
         self.class() == Class::Disconnected
     }
 
-    /// Returns true if the transfer is blocked until somebody acts.
+    /// Returns true if the transfer is blocked until somebody resumes it, makes space, or brings the source back.
     pub fn is_blocked(&self) -> bool {
         self.class() == Class::Blocked
     }
@@ -250,7 +250,7 @@ impl Reason {
                 "`yonder-cli retry` at the sender offers these alone, and a person is asked."
             }
             Self::WaitingForFiles => {
-                "It goes on by itself when one of them has ended. Cancel one that is paused to have it sooner."
+                "It goes on by itself when one of them has ended. To have it sooner, cancel one of them that is paused."
             }
             Self::ReceiverStalled => "It goes on by itself in a while.",
             Self::RuleEnded | Self::Expired | Self::ExistingChanged | Self::Forgotten => "Send it again.",

@@ -7,7 +7,8 @@
 //!
 //! A file gets its final name only after its verdict, when its data is durable, and a taken name is never replaced.
 //! Folders are created exclusively, each beneath the handle of its parent; links are never followed or created. Must
-//! not know the network, nor how the hashes of a file were compared.
+//! not know connections or the order of frames, nor how the hashes of a file were compared: `worker` reports what it has
+//! named through a [`FrameSender`](crate::transfer::protocol::control_stream::FrameSender), and knows nothing else of the peer.
 
 pub(in crate::transfer) mod bulk_rename;
 pub(in crate::transfer) mod dirty_dirs;

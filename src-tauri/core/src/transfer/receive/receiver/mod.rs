@@ -49,7 +49,6 @@ use crate::{
     transfer::{
         AcceptOptions, Inner, TransferError,
         left_out::ReasonCounts,
-        offer_listing,
         protocol::{
             control_stream::{self, FrameSender},
             frames::{Decision, Offer, ReceiverFrame},
@@ -515,7 +514,7 @@ impl Receiving {
             view.reason = why;
             view.into = Some(folder.display().to_string());
         });
-        let _shown = offer_listing::show(&self.inner, self.id, self.machine.manifest());
+        let _shown = self.inner.previews.show(self.id, self.machine.manifest());
         self.inner.registry.announce(self.id);
         let undecided = tokio::time::Instant::now() + UNDECIDED;
         while self.life.phase() == Phase::Offered {

@@ -1,12 +1,12 @@
 //! Staging of received files. Blocking: runs on threads of its own.
 //!
 //! Unfinished files lie in the staging directory, a hidden folder beside their destination on the same volume. They
-//! are named by their numbers (`shards`); folders that are renamed as a whole (`folder_groups`) hold their files under
-//! their final names. The `journal` notes what is there, and the manifest lies beside it (`listing`). `recovery` checks
+//! are named by their numbers (`shards`); a folder that is renamed as a whole (`folder_groups`) holds its files under
+//! their later names, inside the staging directory. The `journal` notes what is there, and the manifest lies beside it (`listing`). `recovery` checks
 //! all of it before a transfer is resumed. `conflicts` compares the offer with files that exist at the destination.
 //!
-//! Every step goes through [`FileOps`]. Must not know the network or the order of frames. It gives no file its final
-//! name: `receive::commit` does.
+//! Every step goes through [`FileOps`]. Must not know the network or the order of frames. It moves no file to its
+//! destination: `receive::commit` does.
 
 pub(in crate::transfer) mod conflicts;
 pub(in crate::transfer) mod folder_groups;
@@ -25,19 +25,19 @@ use std::{
 
 use cap_std::fs::Dir;
 
+pub(in crate::transfer) use crate::transfer::disk_error::{DiskError, is_full};
 pub(in crate::transfer) use crate::transfer::receive::staging::folder_groups::FolderGroups;
 pub(in crate::transfer) use crate::transfer::receive::staging::shards::{files_in, is_renamed};
 use crate::{
     budget::{FileShare, Spare, with_descriptor},
     clock::Locked as _,
-    error::is_out_of_files,
     fs::{
         names::TEMP_PREFIX,
         ops::{FileOps, FileStat, PRIVATE_DIR, PRIVATE_FILE, SYNCS_VOLUMES},
     },
     id::TransferId,
     transfer::{
-        protocol::{limits::MAX_STREAMS, manifest::Manifest, reason::Reason},
+        protocol::{limits::MAX_STREAMS, manifest::Manifest},
         receive::staging::{
             journal::{Journal, JournalRecord, MAX_NUMBERS},
             shards::Shards,
@@ -53,38 +53,6 @@ const RESERVE_BYTES: usize = 256 * 1024;
 pub const DESCRIPTORS: usize = 3 + MAX_STREAMS as usize;
 /// Most files kept open between their segments.
 const OPEN_FILES: usize = 64;
-
-/// File system error that stops the whole transfer.
-#[derive(Debug, thiserror::Error)]
-#[error("{doing}: {source}")]
-pub struct DiskError {
-    /// Step that failed.
-    pub doing: &'static str,
-    /// Error of the system.
-    #[source]
-    pub source: io::Error,
-}
-
-impl DiskError {
-    /// Creates an error for a failed step.
-    pub fn new(doing: &'static str, source: io::Error) -> Self {
-        Self { doing, source }
-    }
-
-    /// Returns the reason that the people on both sides see.
-    pub fn reason(&self) -> Reason {
-        match self.source.kind() {
-            io::ErrorKind::FileTooLarge => Reason::FileTooLarge,
-            _ if is_full(&self.source) => Reason::DiskFull,
-            _ if is_out_of_files(&self.source) => Reason::ReceiverOutOfFiles,
-            _ => Reason::WriteFailed,
-        }
-    }
-}
-
-pub(in crate::transfer) fn is_full(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
-}
 
 /// Returns the name of a transfer's staging directory.
 pub fn temp_name(id: &TransferId) -> String {

@@ -1,6 +1,6 @@
 //! Sends one transfer: from the scan to the receiver's final frame, over as many connections as needed.
 //!
-//! [`SendLifecycle`] decides what happens; this room carries it out. Every event becomes one of its inputs
+//! [`SendLifecycle`] decides what happens; this module carries it out. Every event becomes one of its inputs
 //! ([`Sending::advance`]), and its actions are carried out in order.
 //!
 //! - `waiting`: between attempts.

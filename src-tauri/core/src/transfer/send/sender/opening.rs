@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     super::{
         input,
-        source::{Source, Whereabouts, scan},
+        source::{Source, scan},
     },
     Sending, attempt_id, disconnected, private,
 };
@@ -23,6 +23,7 @@ use crate::{
     transfer::{
         Presence, TransferError,
         cause::Cause,
+        named::Whereabouts,
         protocol::{
             frames::{Offer, ResumeOffer, SenderFrame},
             lifecycle::sender::{SendInput as Input, SendPhase as Phase},

@@ -2,12 +2,10 @@
 
 use tokio::time::{Instant, sleep_until};
 
-use super::{
-    super::{input, source::Whereabouts},
-    Sending,
-};
+use super::{super::input, Sending};
 use crate::transfer::{
     Presence,
+    named::Whereabouts,
     protocol::{
         lifecycle::sender::{Reachable, SendInput as Input},
         reason::Reason,

@@ -183,7 +183,8 @@ pub enum ReceiveAction {
     },
     /// Remove what is staged.
     RemoveStaged,
-    /// Record that the transfer is about to end for this reason, before its sender is told.
+    /// Record that the transfer is about to end for this reason, before its sender is told. An offer that nobody has
+    /// accepted needs no such record: after a restart nothing waits for its sender.
     RecordEnding(Reason),
     /// Pause the transfer for a reason of the node.
     Hold(Reason),
@@ -201,8 +202,8 @@ pub struct SpaceWait {
 }
 
 impl SpaceWait {
-    /// Returns the interval between checks: longer if the last check that found space was wrong. `bytes` is what has
-    /// arrived by now.
+    /// Returns the interval between checks. It is longer if the last check found space, but then less than [`SOME_ROOM`]
+    /// arrived, as under a disk quota. `bytes` is what has arrived by now.
     pub fn interval(last: Option<Self>, bytes: u64) -> Duration {
         match last {
             Some(wait) if bytes < wait.bytes.saturating_add(SOME_ROOM) => wait.next,
@@ -519,9 +520,8 @@ impl ReceiveLifecycle {
         for_good: Option<Reason>,
         actions: &mut ReceiveActions,
     ) {
-        if let Some(reason) = for_good.filter(|_| self.holds) {
-            actions.push(ReceiveAction::RecordEnding(reason));
-        }
+        // Also before `Recorded`: the acceptance may be on record already.
+        actions.extend(for_good.map(ReceiveAction::RecordEnding));
         self.told = true;
         actions.push(frame);
         self.over(outcome, actions);

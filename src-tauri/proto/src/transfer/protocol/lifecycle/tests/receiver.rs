@@ -32,7 +32,12 @@ fn an_offer_that_a_person_declines_leaves_nothing() {
     let mut life = ReceiveLifecycle::offered();
     life.handle(NOW, ReceiveInput::Listed);
     let declined = life.handle(NOW, ReceiveInput::Cancel);
-    assert_eq!(declined, [ReceiveAction::Decline(Reason::Declined), ReceiveAction::CloseAttempt]);
+    let wanted = [
+        ReceiveAction::RecordEnding(Reason::Declined),
+        ReceiveAction::Decline(Reason::Declined),
+        ReceiveAction::CloseAttempt,
+    ];
+    assert_eq!(declined, wanted);
     assert_eq!(
         ended(life, true, false),
         [ReceiveAction::StopTasks, ReceiveAction::End(ReceiveOutcome::Declined(None))]

@@ -390,6 +390,16 @@ fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 
+/// Seeds beyond the first ten thousand that once found a fault.
+const FOUND_FAULTS: [u64; 1] = [311_263];
+
+#[test]
+fn seeds_that_found_faults_find_none() {
+    for seed in FOUND_FAULTS {
+        run_seed(seed, false).unwrap_or_else(|text| panic!("YONDER_SEED={seed}: {text}"));
+    }
+}
+
 #[test]
 fn both_ends_agree_after_any_faults() {
     if let Some(seed) = number("YONDER_SEED") {

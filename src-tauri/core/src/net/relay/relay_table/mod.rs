@@ -379,5 +379,4 @@ impl RelayTable {
 }
 
 #[cfg(test)]
-#[path = "relay_table_tests.rs"]
 mod tests;

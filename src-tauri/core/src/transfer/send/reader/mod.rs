@@ -439,10 +439,10 @@ impl WorkerState {
         let begun = Instant::now();
         let compressor = self.compressor.get_or_insert_default();
         let before = compressor.taken;
-        let pays = compressor.squeeze(plain).map(<[u8]>::len);
+        let pays = compressor.compress(plain).map(<[u8]>::len);
         self.sample.compressing += begun.elapsed();
         self.sample.compressed += compressor.taken - before;
-        pays.and_then(|len| compressor.squeezed(len))
+        pays.and_then(|len| compressor.compressed(len))
     }
 }
 
@@ -515,5 +515,4 @@ fn put(buffer: &mut PooledBuffer, bytes: &[u8]) -> Result<(), Reason> {
 }
 
 #[cfg(test)]
-#[path = "reader_tests.rs"]
 mod tests;

@@ -697,5 +697,4 @@ impl SenderMachine {
 }
 
 #[cfg(test)]
-#[path = "state_tests.rs"]
 mod tests;

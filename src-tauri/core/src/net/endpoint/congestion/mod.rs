@@ -460,5 +460,4 @@ impl Controller for Steady {
 }
 
 #[cfg(test)]
-#[path = "congestion_tests.rs"]
 mod tests;

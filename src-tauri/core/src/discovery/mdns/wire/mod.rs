@@ -398,5 +398,4 @@ fn name_at(bytes: &[u8], at: &mut usize) -> Option<Vec<u8>> {
 }
 
 #[cfg(test)]
-#[path = "wire_tests.rs"]
 mod tests;

@@ -136,5 +136,4 @@ fn key_of(passphrase: &str, salt: &[u8], cost: Cost) -> Result<Zeroizing<[u8; 32
 }
 
 #[cfg(test)]
-#[path = "passphrase_file_tests.rs"]
 mod tests;

@@ -120,5 +120,4 @@ impl Committer {
 }
 
 #[cfg(test)]
-#[path = "bulk_rename_tests.rs"]
 mod tests;

@@ -21,10 +21,10 @@ fn noise(len: usize) -> Vec<u8> {
 
 #[test]
 fn what_pays_is_smaller_and_opens_as_it_was() {
-    let (mut squeezer, mut inflater) = (Compressor::default(), Decompressor::default());
+    let (mut compressor, mut inflater) = (Compressor::default(), Decompressor::default());
     for len in [SHORT, 1000, 2 * SAMPLE - 1, 64 << 10, 256 << 10, 2 << 20] {
         let plain = text(len);
-        let small = squeezer.squeeze(&plain).expect("text pays").to_vec();
+        let small = compressor.compress(&plain).expect("text pays").to_vec();
         assert!(small.len() <= worth(len), "{len}: {}", small.len());
         assert!(inflater.inflate(&small, len as u32).unwrap() == plain);
         assert!(inflater.inflate(&small, len as u32 + 1).is_err(), "longer than it is");
@@ -36,23 +36,23 @@ fn what_pays_is_smaller_and_opens_as_it_was() {
 
 #[test]
 fn what_does_not_pay_is_left_and_costs_a_sample() {
-    let mut squeezer = Compressor::default();
-    assert_eq!(squeezer.squeeze(&noise(256 << 10)), None);
-    assert!(squeezer.taken <= SAMPLE as u64, "{} bytes were looked at", squeezer.taken);
+    let mut compressor = Compressor::default();
+    assert_eq!(compressor.compress(&noise(256 << 10)), None);
+    assert!(compressor.taken <= SAMPLE as u64, "{} bytes were looked at", compressor.taken);
     // A run must not affect the next one, however many there are.
     for len in (1000..300_000).step_by(4999) {
-        assert_eq!(squeezer.squeeze(&noise(len)), None);
-        assert!(squeezer.squeeze(&text(len)).is_some());
+        assert_eq!(compressor.compress(&noise(len)), None);
+        assert!(compressor.compress(&text(len)).is_some());
     }
-    assert_eq!(squeezer.squeeze(&text(SHORT - 1)), None);
-    let mut squeezer = Compressor::default();
-    let compressed = squeezer.squeeze(&text(2 << 20)).unwrap().to_vec();
-    assert_eq!(Compressor::default().squeeze(&compressed), None, "what is compressed already");
+    assert_eq!(compressor.compress(&text(SHORT - 1)), None);
+    let mut compressor = Compressor::default();
+    let compressed = compressor.compress(&text(2 << 20)).unwrap().to_vec();
+    assert_eq!(Compressor::default().compress(&compressed), None, "what is compressed already");
     // The sample in the middle compresses well, but the rest does not.
     let mut mixed = noise(256 << 10);
     mixed[100 << 10..156 << 10].fill(0);
     mixed.truncate(256 << 10);
-    match Compressor::default().squeeze(&mixed) {
+    match Compressor::default().compress(&mixed) {
         Some(small) => assert!(small.len() <= worth(256 << 10)),
         None => panic!("a fifth of it is nothing"),
     }
@@ -89,7 +89,7 @@ proptest! {
             prop_assert_eq!(plain.len(), len as usize);
         }
         // The inflater still works after any input.
-        let small = Compressor::default().squeeze(&[7; 1000]).unwrap().to_vec();
+        let small = Compressor::default().compress(&[7; 1000]).unwrap().to_vec();
         prop_assert_eq!(inflater.inflate(&small, 1000).unwrap(), &[7; 1000]);
     }
 }

@@ -154,5 +154,4 @@ fn short_hash(tags: &[u8]) -> u64 {
 }
 
 #[cfg(test)]
-#[path = "beacon_tests.rs"]
 mod tests;

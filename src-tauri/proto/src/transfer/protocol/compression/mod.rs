@@ -40,7 +40,7 @@ impl Default for Compressor {
 impl Compressor {
     /// Compresses a chunk. Returns `None` if that does not pay. A sample is tried first, so that compressed data
     /// costs next to nothing.
-    pub fn squeeze(&mut self, plain: &[u8]) -> Option<&[u8]> {
+    pub fn compress(&mut self, plain: &[u8]) -> Option<&[u8]> {
         if plain.len() < SHORT {
             return None;
         }
@@ -53,7 +53,7 @@ impl Compressor {
     }
 
     /// Returns the first `len` bytes of the last result.
-    pub fn squeezed(&self, len: usize) -> Option<&[u8]> {
+    pub fn compressed(&self, len: usize) -> Option<&[u8]> {
         self.out.get(..len)
     }
 
@@ -132,5 +132,4 @@ impl Decompressor {
 }
 
 #[cfg(test)]
-#[path = "compression_tests.rs"]
 mod tests;

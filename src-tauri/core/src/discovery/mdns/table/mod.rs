@@ -279,5 +279,4 @@ fn sighting(who: [u8; 32], entries: &[&PresentDevice]) -> Sighting {
 }
 
 #[cfg(test)]
-#[path = "table_tests.rs"]
 mod tests;

@@ -13,10 +13,8 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use serde::{Deserialize, Serialize};
-
 use crate::{
-    api::{Given, Note},
+    api::Note,
     budget::{unless_short, with_descriptor},
     error::is_out_of_files,
     fs::{
@@ -30,6 +28,7 @@ use crate::{
     transfer::{
         TransferError,
         left_out::{LeftOut, NOTES},
+        named::{Named, Root, Whereabouts, volume_of},
         protocol::{
             frames::{ChangedFile, Entry, EntryKind, Violation},
             limits::{MAX_ENTRIES, MAX_MANIFEST_BYTES},
@@ -39,21 +38,6 @@ use crate::{
         segments::hash::read_exact_at,
     },
 };
-
-/// Path that a person named, with what is known of it.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Named {
-    /// The path.
-    pub path: PathBuf,
-    /// Details that the caller knows of it.
-    pub given: Given,
-}
-
-impl From<PathBuf> for Named {
-    fn from(path: PathBuf) -> Self {
-        Self { path, given: Given::default() }
-    }
-}
 
 /// Manifest of an offer, and where its entries lie on this disk.
 #[derive(Debug)]
@@ -69,77 +53,6 @@ pub struct Source {
     private: Arc<DataDirGuard>,
     /// Hashes of files that may grow: see [`sample`].
     samples: Arc<HashMap<u32, [u8; 32]>>,
-}
-
-/// Location of a top-level entry.
-#[derive(Clone, Debug)]
-pub struct Root {
-    /// Path without links.
-    pub path: PathBuf,
-    /// Device number of the volume when it was listed. It is not recorded, as it may change at a restart.
-    volume: Option<u64>,
-    /// Parent folder when it was listed. It distinguishes a deleted file from a disk that was taken out.
-    pub parent: Option<Parent>,
-}
-
-/// Identity of a folder that survives a restart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Parent {
-    /// Id of its file system.
-    volume: u64,
-    /// Inode number.
-    inode: u64,
-}
-
-/// State of a source on the disk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Whereabouts {
-    /// At least one top-level entry exists.
-    There,
-    /// All of it was deleted or moved.
-    Deleted,
-    /// The disk seems to be disconnected.
-    Away,
-}
-
-impl Root {
-    /// Restores a location from the record of an earlier run.
-    pub fn kept(path: PathBuf, parent: Option<Parent>) -> Self {
-        Self { path, volume: None, parent }
-    }
-
-    fn listed(path: &Path, meta: &Metadata) -> Self {
-        let volume = volume_of(meta);
-        // The parent of a mount point says nothing about the mounted disk.
-        let parent = path.parent().filter(|folder| fs::metadata(folder).is_ok_and(|meta| volume_of(&meta) == volume));
-        Self { path: path.to_owned(), volume: Some(volume), parent: parent.and_then(Parent::of) }
-    }
-
-    fn whereabouts(&self) -> Whereabouts {
-        if let Ok(meta) = fs::metadata(&self.path)
-            && self.volume.is_none_or(|volume| volume == volume_of(&meta))
-        {
-            return Whereabouts::There;
-        }
-        match self.parent {
-            Some(parent) if self.path.parent().and_then(Parent::of) == Some(parent) => Whereabouts::Deleted,
-            _ => Whereabouts::Away,
-        }
-    }
-}
-
-impl Parent {
-    #[cfg(unix)]
-    fn of(folder: &Path) -> Option<Self> {
-        let inode = id_of(&fs::metadata(folder).ok()?)?.inode;
-        let volume = rustix::fs::statvfs(folder).ok()?.f_fsid;
-        Some(Self { volume, inode })
-    }
-
-    #[cfg(not(unix))]
-    fn of(_folder: &Path) -> Option<Self> {
-        None
-    }
 }
 
 impl Source {
@@ -283,16 +196,6 @@ impl Source {
         path.extend(below.iter().rev().map(|name| os(name)).collect::<io::Result<Vec<_>>>().ok()?);
         Some(path)
     }
-}
-
-#[cfg(unix)]
-fn volume_of(meta: &Metadata) -> u64 {
-    std::os::unix::fs::MetadataExt::dev(meta)
-}
-
-#[cfg(not(unix))]
-fn volume_of(_meta: &Metadata) -> u64 {
-    0
 }
 
 /// Returns the regular file that a link points to, if it lies in one of these folders.
@@ -694,5 +597,4 @@ fn mode(_meta: &Metadata) -> Option<u16> {
 }
 
 #[cfg(test)]
-#[path = "source_tests.rs"]
 mod tests;

@@ -223,5 +223,4 @@ fn failed(error: impl std::fmt::Display) -> BackendError {
 }
 
 #[cfg(test)]
-#[path = "dht_tests.rs"]
 mod tests;

@@ -450,5 +450,4 @@ fn unreached(
 }
 
 #[cfg(test)]
-#[path = "device_tests.rs"]
 mod tests;

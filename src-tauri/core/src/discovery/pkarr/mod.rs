@@ -151,5 +151,4 @@ pub(crate) fn http_date(text: &str) -> Option<Duration> {
 }
 
 #[cfg(test)]
-#[path = "pkarr_tests.rs"]
 mod tests;

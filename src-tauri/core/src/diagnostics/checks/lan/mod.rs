@@ -303,5 +303,4 @@ fn command(firewall: &Firewall, port: u16) -> String {
 }
 
 #[cfg(test)]
-#[path = "lan_tests.rs"]
 mod tests;

@@ -31,5 +31,4 @@ pub fn bytes_in_all(now: &Manifest, selected: &IndexSet, whole: &IndexSet, lande
 }
 
 #[cfg(test)]
-#[path = "quota_tests.rs"]
 mod tests;
