@@ -79,6 +79,17 @@ mod tests {
     }
 
     #[test]
+    fn the_longest_notice_names_all_secrets_and_has_the_full_length() {
+        let secrets: Vec<Key> = (0..6).map(|n| Key::from_bytes([n; 32])).collect();
+        let keys: Vec<_> = secrets.iter().map(notice_key).collect();
+        let notice = unpair_notice(&keys, &[1; 32], &[2; 32]);
+        assert_eq!(notice.len(), MAX_NOTICE);
+        for secret in &secrets[..MAX_SECRETS] {
+            assert!(notice_holds(&notice, std::slice::from_ref(secret), &[1; 32], &[2; 32]));
+        }
+    }
+
+    #[test]
     fn the_one_way_key_is_not_the_secret() {
         let secret = Key::from_bytes([7; 32]);
         assert_ne!(notice_key(&secret).as_bytes(), secret.as_bytes());
